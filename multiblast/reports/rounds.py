@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from multiblast.archive.notes import Section, read_search, read_sections
 from multiblast.archive.summary import ArchivedSubject, read_subjects
@@ -43,22 +44,27 @@ def split_rounds(archives: Iterable[Path], directory: Path, part: tuple[int, int
             stream.seek(0)
             grouped = itertools.groupby(list(read_sections(stream, part)), lambda section: section.query)
             for _, rounds in grouped:
-                sections, included, again = tuple(rounds), [set[str]()], list[tuple[bool, ...]]()
-                subjects: dict[str, ArchivedSubject] = {}
                 path = directory / f"rounds-{len(queries) + 1}.asn1"
-                with path.open("wb") as file:
-                    for section in sections:
-                        stream.seek(section.start)
-                        text = stream.read(section.end - section.start)
-                        file.write(text.replace(*section.printed, 1) if section.printed else text)
-                        subjects = read_subjects(text)
-                        found = tuple(name in included[-1] for name in subjects) if included[-1] else ()
-                        again += [found] if subjects else []
-                        included.append({one.id for one in subjects.values() if one.evalue < threshold})
-                # A round without any hit ends the search too, and BLAST+ reports nothing of that.
-                converged = bool(subjects) and included[-1] <= included[-2]
-                queries.append(QueryRounds(path, sections, converged, tuple(again)))
+                queries.append(_write_rounds(stream, tuple(rounds), threshold, path))
     return queries
+
+
+def _write_rounds(stream: BinaryIO, sections: tuple[Section, ...], threshold: float, path: Path) -> QueryRounds:
+    """Write the rounds of one query; ``threshold`` is the E-value below which subjects are taken into the profile."""
+    included, again = [set[str]()], list[tuple[bool, ...]]()
+    subjects: dict[str, ArchivedSubject] = {}
+    with path.open("wb") as file:
+        for section in sections:
+            stream.seek(section.start)
+            text = stream.read(section.end - section.start)
+            file.write(text.replace(*section.printed, 1) if section.printed else text)
+            subjects = read_subjects(text)
+            found = tuple(name in included[-1] for name in subjects) if included[-1] else ()
+            again += [found] if subjects else []
+            included.append({one.id for one in subjects.values() if one.evalue < threshold})
+    # A round without any hit ends the search too, and BLAST+ reports nothing of that.
+    converged = bool(subjects) and included[-1] <= included[-2]
+    return QueryRounds(path, sections, converged, tuple(again))
 
 
 def join_rounds(queries: Iterable[QueryRounds], path: Path) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -79,19 +80,26 @@ def write_subjects(
 
 
 def _write_by_ordinal(command: Sequence[str], ordinals: set[int], output: Path) -> None:
-    with TemporaryDirectory(dir=output.parent, prefix=".subjects-") as directory, output.open("wb") as file:
-        table = Path(directory) / "table"
-        with Program([*command, "-entry", "all", "-outfmt", "%o\t%s\t%t"], stdout=table) as reading:
-            left = set(ordinals)
-            with BufferedReader(cast("RawIOBase", reading.follow(table))) as lines:
-                for line in lines:
-                    number, _, rest = line.partition(b"\t")
-                    if int(number) in left:
-                        left.remove(int(number))
-                        letters, _, title = rest.rstrip(b"\n").partition(b"\t")
-                        file.write(_record(title, letters))
-                    if not left:
-                        return
+    left = set(ordinals)
+    table = _printed([*command, "-entry", "all", "-outfmt", "%o\t%s\t%t"], output.parent)
+    with output.open("wb") as file, closing(table) as lines:
+        for line in lines:
+            number, _, rest = line.partition(b"\t")
+            if int(number) in left:
+                left.remove(int(number))
+                letters, _, title = rest.rstrip(b"\n").partition(b"\t")
+                file.write(_record(title, letters))
+            if not left:
+                return
+
+
+def _printed(command: Sequence[str], directory: Path) -> Generator[bytes]:
+    """Yield the lines that a program prints, while it runs; it is stopped once no more are read."""
+    with TemporaryDirectory(dir=directory, prefix=".subjects-") as beside:
+        printed = Path(beside) / "printed"
+        with Program(command, stdout=printed) as reading:
+            with BufferedReader(cast("RawIOBase", reading.follow(printed))) as lines:
+                yield from lines
             reading.finish()
 
 
@@ -108,16 +116,12 @@ def write_named(
     kind = "nucl" if databases[0].molecule is DatabaseKind.NUCLEOTIDE else "prot"
     command = [program, "-db", database_argument(databases), "-dbtype", kind, "-entry", "all"]
     wanted, is_wanted = {name.encode("utf-8", "surrogateescape") for name in names}, False
-    with TemporaryDirectory(dir=output.parent, prefix=".subjects-") as directory, output.open("wb") as file:
-        printed = Path(directory) / "all.fasta"
-        with Program(command, stdout=printed) as reading:
-            with BufferedReader(cast("RawIOBase", reading.follow(printed))) as lines:
-                for line in lines:
-                    if line.startswith(b">"):
-                        is_wanted = not wanted.isdisjoint(line[1:].split(maxsplit=1)[:1])
-                    if is_wanted:
-                        file.write(line)
-            reading.finish()
+    with output.open("wb") as file, closing(_printed(command, output.parent)) as lines:
+        for line in lines:
+            if line.startswith(b">"):
+                is_wanted = not wanted.isdisjoint(line[1:].split(maxsplit=1)[:1])
+            if is_wanted:
+                file.write(line)
 
 
 def write_aligned_parts(subjects: Iterable[Subject], output: Path) -> None:
