@@ -73,6 +73,8 @@ TargetsRoot = Annotated[
         show_default=False,
     ),
 ]
+Summary = Annotated[str, typer.Option(help="One line that says what this is for.")]
+Fields = Annotated[str, typer.Option(help='The columns of a table or SAM, e.g. "std stitle".')]
 User = Annotated[
     str,
     typer.Option(

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.text import Text
 
 from deployments.command_line import display
-from deployments.command_line.arguments import Job, Json, Overwrite, User, spooled_query
+from deployments.command_line.arguments import Job, Json, Overwrite, Summary, User, spooled_query
 from deployments.command_line.session import local_services, requester
 from multiblast.accounts import Requester
 from multiblast.actions.plugin_jobs import PluginJobs
@@ -59,7 +59,7 @@ def run(
     ] = None,
     out: Out = None,
     overwrite: Overwrite = False,
-    summary: Annotated[str, typer.Option(help="One line that says what this is for.")] = "",
+    summary: Summary = "",
     user: User = "",
     json: Json = False,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from deployments.command_line import display
-from deployments.command_line.arguments import Json, Overwrite, TargetsRoot, User
+from deployments.command_line.arguments import Fields, Json, Overwrite, TargetsRoot, User
 from deployments.command_line.session import Session
 from multiblast.database import JobKind
 from multiblast.errors import InvalidInputError, MultiblastError, Problem, collecting
@@ -40,7 +40,7 @@ def report(
         str, typer.Argument(help="A query job's id, or a beginning that no other job has.", show_default=False)
     ],
     format: Annotated[str, typer.Option(help=f"{FORMAT_NAMES}; numbers are BLAST+'s -outfmt.")] = "0",  # noqa: A002 - BLAST+'s own word
-    fields: Annotated[str, typer.Option(help='The columns of a table or SAM, e.g. "std stitle".')] = "",
+    fields: Fields = "",
     option: Annotated[
         list[str] | None,
         typer.Option(help="A formatter option as NAME=VALUE, e.g. numDescriptions=10; may be repeated."),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.command_line import display
-from deployments.command_line.arguments import Json, Overwrite, Query, TargetsRoot, User
+from deployments.command_line.arguments import Fields, Json, Overwrite, Query, Summary, TargetsRoot, User
 from deployments.command_line.reports import listed, print_files, read_formats, write_reports
 from deployments.command_line.session import Session
 from multiblast.database import JobStatus
@@ -49,13 +49,13 @@ def search(
         list[str] | None,
         typer.Option(help=f"Write a report in this format ({FORMAT_NAMES}); may be repeated."),
     ] = None,
-    fields: Annotated[str, typer.Option(help='The columns of tables and SAM, e.g. "std stitle".')] = "",
+    fields: Fields = "",
     out: Annotated[
         Path, typer.Option(help="Where reports are written; with several formats, one directory each below it.")
     ] = Path("results"),
     overwrite: Overwrite = False,
     user: User = "",
-    summary: Annotated[str, typer.Option(help="One line that says what this is for.")] = "",
+    summary: Summary = "",
     json: Json = False,
 ) -> None:
     """Search the sequences of a FASTA file, each distinct one once.
@@ -203,7 +203,7 @@ def _search_recorded(running: Session, run: SearchRun, formats: Collection[Forma
 def _is_done_by_another(running: Session, job_id: str) -> bool:
     """Wait while another command searches for a job, if one does, and return whether it has completed that.
 
-    To cancel it is that command's as well: who no longer waits ends nothing, and who does goes on if it was.
+    Ctrl-C here ends only the waiting; if the other command is cancelled, this one goes on.
     """
     jobs, has_waited = running.services.queries.jobs, False
     while (status := jobs.query(job_id).status) == JobStatus.IN_PROGRESS:
