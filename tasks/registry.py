@@ -49,7 +49,7 @@ def open_remote(registry: Registry, name: str, user: str = "") -> AbstractContex
     Args:
         registry: The local one.
         name: Of the remote; empty for the user's, or the only one.
-        user: Whose remote; empty for who was bound last.
+        user: Whose remote; empty for the user bound last.
     """
     return closing(_remote_block(name).remote(registry, name or own_remote(registry, user)))
 

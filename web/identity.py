@@ -1,4 +1,4 @@
-"""Who asks: what a request says about that, and what the accounts make of it."""
+"""The requester: what a request says about them, and what the accounts make of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PROXY_SECRET_HEADER = "x-proxy-secret"  # noqa: S105 - the name of a header
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, before it is looked up.
+    """A requester, before they are looked up.
 
     Attributes:
         token: A user's or a guest's; empty if none was given.
@@ -40,7 +40,7 @@ class Caller:
     challenge: str = "Bearer"
 
     def anybody(self) -> Requester:
-        """Return who asks, which may be nobody.
+        """Return the requester, who may be nobody.
 
         Raises:
             HttpError: a token is invalid.
@@ -54,7 +54,7 @@ class Caller:
             raise self._unauthorized(str(error)) from error
 
     def reader(self) -> Requester:
-        """Return who asks: somebody with an account, or with a share of a job.
+        """Return the requester: somebody with an account, or with a share of a job.
 
         Raises:
             HttpError: it is nobody.
@@ -65,7 +65,7 @@ class Caller:
         return who
 
     def member(self) -> Requester:
-        """Return who asks: somebody with an account.
+        """Return the requester: somebody with an account.
 
         Raises:
             HttpError: it is nobody.
@@ -76,7 +76,7 @@ class Caller:
         return who
 
     def administrator(self) -> Requester:
-        """Return who asks: an administrator.
+        """Return the requester: an administrator.
 
         Raises:
             HttpError: it is nobody.

@@ -63,7 +63,7 @@ def unlink(service: Service, kind: JobKind, who: Requester, job_id: str) -> None
 
 
 def link_guest(caller: Caller, body: dict[str, Any]) -> None:
-    """Give everything of a guest to who asks.
+    """Give all jobs of a guest to the requester.
 
     Raises:
         HttpError: there is no such guest.

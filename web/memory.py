@@ -31,7 +31,7 @@ class Remembered:
 
 
 class Memory:
-    """Remembers answers, each for who asked and what they asked.
+    """Remembers answers, each for one requester and one request.
 
     Args:
         database: Where all of them come from.
@@ -46,7 +46,7 @@ class Memory:
         """Return an answer as it would be made now.
 
         Args:
-            key: Who asks and what, whole.
+            key: The requester and the request, whole.
             make: Makes it.
         """
         version, now = self._database.version(), time.monotonic()

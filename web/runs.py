@@ -44,7 +44,7 @@ class Starter(Protocol):
         """
 
     async def hindrance(self) -> str:
-        """Return why nothing that is started goes on now, in words for who runs the service; empty if it does."""
+        """Return why nothing that is started goes on now, in words for an administrator; empty if it does."""
 
     async def health(self) -> list[Check]:
         """Report how everything is that starts depend on."""
@@ -96,7 +96,7 @@ class Runs:
         return await asyncio.get_running_loop().run_in_executor(self._formatters, work)
 
     async def hindrance(self, job_id: str) -> str:
-        """Return why a queued job cannot be begun, in words for who runs the service; empty if it takes its turn."""
+        """Return why a queued job cannot be begun, in words for an administrator; empty if it takes its turn."""
         if any(one.job_id == job_id for one in self._here):
             return ""
         if time.monotonic() - self._looked_at >= _LOOKS_EVERY_S:

@@ -23,7 +23,7 @@ class RequestIds:
         self._database = database
 
     def new(self, job_id: str, owner: str) -> str:
-        """Return a new id of a job, for who submitted it."""
+        """Return a new id of a job, for its submitter."""
         made = "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
         with self._database.write() as session:
             session.add(tables.RequestId(id=made, job_id=job_id, owner=owner))

@@ -129,7 +129,7 @@ def link_or_copy(source: Path, path: Path, *, executable: bool = False) -> None:
 
 
 def own_copy(source: Path, target: Path) -> Path:
-    """Copy a file or directory for who may change the copy, as nobody may what is a further name of a file."""
+    """Copy a file or directory so that the copy may be changed, as a hard link may not be."""
 
     def copy(one: str, other: str) -> None:
         shutil.copyfile(one, other)

@@ -62,7 +62,7 @@ class _Download(PieceReader):
                 piece = self._answer.read(size)
         except (OSError, HTTPException) as error:
             raise StoreAwayError(f"the connection to {self._url} was cut: {error!r}; try again") from error
-        if not piece and size and self._answer.length:  # the library tells only who reads all at once
+        if not piece and size and self._answer.length:  # the library reports this only to a read of everything
             raise StoreAwayError(f"the connection to {self._url} was cut: {self._answer.length:,} bytes are missing")
         return piece
 

@@ -38,7 +38,7 @@ _CLASHES = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
 
 class UnknownGrantError(NotAllowedError):
-    """Who asks has not shown a grant, or none that is still good: a fresh one is needed.
+    """The request shows no grant, or none that is still good: a fresh one is needed.
 
     Attributes:
         has_expired: Whether it was good once.

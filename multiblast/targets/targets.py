@@ -82,7 +82,7 @@ class Targets:
             self._last = self._scanned()
 
     def keep_renewing(self, every_s: float) -> NoReturn:
-        """Look again and again, so that who asks never waits for that: for a thread of a process that stays."""
+        """Look again and again, so that no request waits for that; for a thread of a service."""
         while True:
             with suppress(OSError):  # of a disk that is away for a while
                 self.renew()

@@ -1,4 +1,4 @@
-"""Who asks the gateway: the grant that a request shows."""
+"""Requests to the gateway: the grant that each shows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORDS: dict[type[Exception], str] = {
 
 
 def bearer(request: Request) -> str:
-    """Return what a request shows to say who asks; empty if it shows nothing."""
+    """Return what a request shows to name its sender; empty if it shows nothing."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""
 

@@ -54,7 +54,7 @@ def _json(value: Any) -> Response:
 
 
 def _reader(caller: Caller, job_id: str) -> Requester:
-    """Return who asks; where ids suffice, somebody with an account may read any job."""
+    """Return the requester; where ids suffice, somebody with an account may read any job."""
     who = caller.reader()
     return replace(who, shares=who.shares | {job_id}) if _ids_suffice(caller, who) else who
 

@@ -184,7 +184,7 @@ def _name(service: Service, details: QueryDetails) -> str:
 
 
 def _view(service: Service, visitor: Visitor, job_id: str, position: int) -> dict[str, Any]:
-    """Return what the report's script shows of one sequence, and the same for who has no JavaScript."""
+    """Return what the report's script shows of one sequence, and the same without JavaScript."""
     result = service.services.reports.view(visitor.who, job_id, position)
     overview, data = page_data(result)
     charts = []

@@ -61,7 +61,7 @@ class WhatNext:
 
     Attributes:
         offered: Chains of which everything is installed.
-        lacking: Chains of which something is not, for who can install it.
+        lacking: Chains of which something is missing, for those who can install it.
         jobs: Plugin jobs that were made of it, and of those.
         titles: Of the plugins of these, by name.
         active: Whether one of these goes on, or is to come.
@@ -119,7 +119,7 @@ async def begin_chain(
 
 
 async def go_on(service: Service, job: PluginJob) -> bool:
-    """Go on with the chains of a job that ended a while ago, should who has run it be gone; return whether that was.
+    """Go on with the chains of a job that ended a while ago, should its runner be gone; return whether that was.
 
     What comes of it may be there already, and needs no run.
     """
