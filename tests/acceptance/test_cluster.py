@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from sqlmodel import select
 from multiblast.database import BatchRun, Database
 from multiblast.targets.makeblastdb import build_database
 from tests.support.places import EXAMPLES, ROOT
-from tests.support.processes import wait_for
+from tests.support.processes import unset_environment, wait_for
 
 pytestmark = pytest.mark.long
 
@@ -39,8 +38,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     home = tmp_path / "home"
     source = EXAMPLES / "proteins.fasta.gz"
     build_database(source, home / "targets" / "demo" / "examples" / "blast", "proteins", molecule="protein")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))}
-    return kept | {"HOME": str(tmp_path), "MULTIBLAST_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    return unset_environment() | {"HOME": str(tmp_path), "MULTIBLAST_HOME": str(home), "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture

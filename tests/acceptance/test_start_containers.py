@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from tests.support.places import ROOT
+from tests.support.processes import unset_environment
 from tests.support.servers import free_stack_port
 
 pytestmark = pytest.mark.long
@@ -20,9 +20,8 @@ pytestmark = pytest.mark.long
 
 def test_all_in_one_has_flows_and_a_worker_and_keeps_its_data_at_home(tmp_path: Path) -> None:
     port = free_stack_port()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))}
     (tmp_path / "data" / "targets").mkdir(parents=True)
-    environment = kept | {"HOME": str(tmp_path), "MULTIBLAST_HOME": str(tmp_path / "data")}
+    environment = unset_environment() | {"HOME": str(tmp_path), "MULTIBLAST_HOME": str(tmp_path / "data")}
     command = [sys.executable, "-m", "deployments", "all", "--port", str(port)]
     log = tmp_path / "log"
     with (

@@ -81,12 +81,6 @@ class Process:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
-    def kill_alone(self) -> None:
-        """Kill -9 it, but not what it started."""
-        assert self._process
-        self._process.kill()
-        self._process.wait()
-
     def stop(self, limit_s: float) -> float:
         """Ask it to end, as a service manager does; return how long it took, in seconds, and kill what is left.
 

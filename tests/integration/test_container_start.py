@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from tests.support.places import ROOT
 from tests.support.plugins import write_table
+from tests.support.processes import unset_environment
 
 NO_SERVER = "no server is known"
 """What the mode `register` says without a server, once plugins are ready."""
@@ -29,8 +29,7 @@ def line(tmp_path: Path) -> str:
 
 
 def start(home: Path, **variables: str) -> tuple[int, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))}
-    environment = kept | {"MULTIBLAST_HOME": str(home), "HOME": str(home)} | variables
+    environment = unset_environment() | {"MULTIBLAST_HOME": str(home), "HOME": str(home)} | variables
     command = [sys.executable, "-m", "deployments", "container"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
     return done.returncode, " ".join((done.stdout + done.stderr).split())

@@ -23,6 +23,7 @@ from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from tests.support.http_service import HereStarter, serving
 from tests.support.places import EXAMPLES, ROOT
+from tests.support.processes import unset_environment
 from tests.support.proxy import head_of, running_nginx
 from tests.support.servers import free_ports
 from tests.support.small_servers import QuietHandler, listening_with
@@ -77,7 +78,7 @@ def test_command_of_the_handbook_succeeds(place: Path, url: str, command: str) -
         if not found:
             pytest.skip(f"{program} is needed to run this command")
     text = command.replace("http://127.0.0.1:4201", url).replace("/etc/systemd/system", str(place))
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))}
+    kept = unset_environment()
     home = {"MULTIBLAST_HOME": str(place / "home"), "home": str(place / "home"), "MULTIBLAST_PROXY_SECRET": SECRET}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     done = subprocess.run(

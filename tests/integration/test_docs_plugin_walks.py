@@ -14,6 +14,7 @@ import pytest
 
 from multiblast.search import SearchedJob
 from multiblast.services import Services
+from tests.support.processes import unset_environment
 
 pytestmark = pytest.mark.long
 
@@ -52,7 +53,7 @@ def place(tmp_path: Path, targets_root: Path) -> Path:
 
 
 def typed(place: Path, command: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))}
+    kept = unset_environment()
     names = {f"GIT_{role}_{what}": "a@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     path = f"{place / '.bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     variables = {**kept, **names, "PATH": path, "MULTIBLAST_HOME": str(place.parent / "home"), "COLUMNS": "200"}

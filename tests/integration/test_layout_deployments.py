@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 import yaml
 
 from tests.support.places import ROOT
+from tests.support.processes import unset_environment
 
 _DEPLOYMENTS = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
 _LOAD_ALL = """
@@ -36,14 +36,11 @@ print(json.dumps(loaded))
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Load all of them as a worker does: in another process, in the checkout, from their files."""
     entrypoints = [deployment["entrypoint"] for deployment in _DEPLOYMENTS]
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))
-    }
     home = str(tmp_path_factory.mktemp("home"))
     done = subprocess.run(
         [sys.executable, "-c", _LOAD_ALL, *entrypoints],
         cwd=ROOT,
-        env={**environment, "MULTIBLAST_HOME": home, "PREFECT_HOME": home, "DO_NOT_TRACK": "1"},
+        env={**unset_environment(), "MULTIBLAST_HOME": home, "PREFECT_HOME": home, "DO_NOT_TRACK": "1"},
         capture_output=True,
         text=True,
         check=True,

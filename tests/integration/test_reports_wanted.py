@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import pytest
@@ -16,6 +15,7 @@ from multiblast.services import Services
 from multiblast.upkeep.reconciliation import Reconciliation, RunState
 from tests.support.people import ADMINISTRATOR
 from tests.support.sequences import fasta
+from tests.support.upkeep import knows
 
 RUN, ANOTHER = "run-1", "run-2"
 LATER = timedelta(minutes=11)
@@ -34,12 +34,6 @@ def search(services: Services, proteins: list[Sequence]) -> SearchRun:
 def wanted(services: Services, search: SearchRun) -> list[str]:
     """Reports of it."""
     return services.wanted_reports.record(ADMINISTRATOR, search.job_id, WANTED)
-
-
-def knows(**states: RunState) -> Callable[[set[str]], Mapping[str, RunState]]:
-    """Prefect, which knows some runs."""
-    told = {name.replace("_", "-"): state for name, state in states.items()}
-    return lambda asked: {name: told[name] for name in asked & told.keys()}
 
 
 def statuses(services: Services, reports: list[str]) -> set[str]:

@@ -32,7 +32,7 @@ from multiblast.services import Services
 from multiblast.upkeep.reconciliation import Reconciliation
 from tests.support.people import ADMINISTRATOR
 from tests.support.places import EXAMPLES
-from tests.support.processes import blast_processes, wait_for
+from tests.support.processes import blast_processes, unset_environment, wait_for
 
 TARGET = ("--target", "demo/examples/proteins")
 LATER = timedelta(minutes=11)
@@ -81,7 +81,7 @@ def started(home: Path, *words: object) -> Iterator[subprocess.Popen[str]]:
         "import sys; from deployments.command_line import main; code = main();"
         "print('imported', *sys.modules.keys() & {'prefect', 'alembic'}, file=sys.stderr); sys.exit(code)"
     )
-    own = {name: text for name, text in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))}
+    own = unset_environment()
     own |= {"MULTIBLAST_HOME": str(home), "PATH": f"{home.parent / 'bin'}:{own['PATH']}"}
     command = [sys.executable, "-c", code, *map(str, words)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

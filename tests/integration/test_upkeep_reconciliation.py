@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
@@ -15,18 +15,13 @@ from multiblast.ids import digest
 from multiblast.jobs import Jobs, NewSequence
 from multiblast.results.holders import PROCESS_RUN, new_holder, new_process_run
 from multiblast.upkeep.reconciliation import Reconciliation, RunState
+from tests.support.upkeep import knows
 
 RUN = "run-1"
 SOON = timedelta(minutes=1)
 LATER = timedelta(minutes=11)
 NEXT_DAY = timedelta(hours=25)
 GONE = "elsewhere-1-1-0"  # of another machine, of which nothing can be known
-
-
-def knows(**states: RunState) -> Callable[[set[str]], Mapping[str, RunState]]:
-    """Prefect, which knows some runs."""
-    told = {name.replace("_", "-"): state for name, state in states.items()}
-    return lambda asked: {name: told[name] for name in asked & told.keys()}
 
 
 ENDED = knows(run_1=RunState.ENDED)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import boto3
 
 from multiblast.stores.s3 import S3Store, connect
 from tests.support.places import ROOT
+from tests.support.processes import unset_environment
 from tests.support.servers import free_stack_port
 
 __all__ = ["Installation"]
@@ -31,8 +31,7 @@ class Installation:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))}
-        return {**kept, "HOME": str(self.home), "MULTIBLAST_HOME": str(self.home / "data")}
+        return {**unset_environment(), "HOME": str(self.home), "MULTIBLAST_HOME": str(self.home / "data")}
 
     def popen(self, *command: str) -> subprocess.Popen[str]:
         options = ["--port", str(self.port), "--host", self.host, "--profile", self.profile]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.support.installation import Installation
 from tests.support.places import ROOT
+from tests.support.processes import unset_environment
 
 __all__ = ["SecondHost", "network_of_its_own"]
 
@@ -46,10 +47,9 @@ class SecondHost:
 
     def __init__(self, installation: Installation, namespace: str, home: Path) -> None:
         self.home, self._hidden, self._namespace = home, installation.home, namespace
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))}
         own = {"HOME": str(home), "MULTIBLAST_HOME": str(home / "data"), "PREFECT_API_URL": f"{installation.url}/api"}
         login = {"PREFECT_API_AUTH_STRING": installation.password} if installation.password else {}
-        self.environment = kept | own | login
+        self.environment = unset_environment() | own | login
 
     def popen(self, *command: str | Path) -> subprocess.Popen[bytes]:
         """Start a command there; it finds nothing where the first host has its home."""

@@ -1,7 +1,8 @@
-"""Waiting for what happens elsewhere, and looking at other processes."""
+"""Other processes: their environment, waiting for what they do, and looking at them."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,12 @@ from typing import Any
 
 import psutil
 
-__all__ = ["blast_processes", "bytes_of_this_process", "is_running", "wait_for"]
+__all__ = ["blast_processes", "bytes_of_this_process", "is_running", "unset_environment", "wait_for"]
+
+
+def unset_environment() -> dict[str, str]:
+    """Return this process's environment without settings of Prefect's and ours, for a program with others."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))}
 
 
 def wait_for(found: Callable[[], Any], limit_s: float = 240) -> Any:
