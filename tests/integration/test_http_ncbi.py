@@ -198,7 +198,10 @@ def test_pages_are_as_scripts_read_them(client: httpx.Client, fasta: Path) -> No
     text = client.get("/Blast.cgi", params={"CMD": "Get", "RID": rid, "FORMAT_TYPE": "Text"})
     assert text.text.startswith("<p><!--\nQBlastInfoBegin\n\tStatus=READY\n")
     assert int(text.headers["content-length"]) == len(text.content)
-    info = client.get("/Blast.cgi", params={"CMD": "Get", "FORMAT_OBJECT": "SearchInfo", "RID": rid}).text
+    typed = {"Content-Type": "application/json"}  # as of a session that says so with each request
+    info = client.get(
+        "/Blast.cgi", params={"CMD": "Get", "FORMAT_OBJECT": "SearchInfo", "RID": rid}, headers=typed
+    ).text
     assert re.findall(r"\s+Status=(\w+)\n", info) == ["READY"]
     assert "\tThereAreHits=yes\n" in info
     assert rid in client.get("/Blast.cgi", params={"CMD": "DisplayRIDs"}).text

@@ -50,7 +50,7 @@ Parameters = Mapping[str, str]
 async def answer(request: Request, service: ServiceOfRequest) -> Response:
     """Do what the parameter ``CMD`` says; parameters come in the address, a form or both, names in any case."""
     given = {name.upper(): value for name, value in request.query_params.items()}
-    if request.headers.get("content-type", "").strip():
+    if request.headers.get("content-type", "").strip() and _has_body(request):
         async with read_form(request, service.services.policy.http.body_bytes) as form:
             given |= {name.upper(): value for name, value in text_fields(form).items()}
     if any("\0" in value for value in given.values()):
@@ -62,6 +62,11 @@ async def answer(request: Request, service: ServiceOfRequest) -> Response:
         refusal = "pages of other sites may not do this: see policy.http.origins"
         return HTMLResponse(pages.refused([refusal]), HTTPStatus.FORBIDDEN)
     return await command(read_caller(request, service, challenge="Basic"), service, given)
+
+
+def _has_body(request: Request) -> bool:
+    """Whether something is sent: sessions of clients name a type with each request, also where they send nothing."""
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
 def _is_of_another_site(request: Request, origins: Collection[str]) -> bool:
