@@ -47,6 +47,7 @@ class RunStarter:
                     self._deployments[api_url] = deployment
                 for start in range(_STARTS):
                     body = {
+                        "name": f"run {waiting.job_id:.8}",  # until it begins, and says more
                         "parameters": {"job": waiting.job_id},
                         "tags": [waiting.job_id],
                         "idempotency_key": waiting.key(start),

@@ -12,7 +12,7 @@ from tasks.page import problems_on_page, show_facts
 from tasks.plugins import run_following, run_rounds, show_outcome, wake_who_asked
 from tasks.recovery import HOOKS, check_queued, end_cancelled_runs, reconcile, replace_dead_runs, run_again
 from tasks.reports import format_report, show_report
-from tasks.runs import task_runner
+from tasks.runs import job_name, tag_run, task_runner
 from tasks.search import FlowSearch
 
 
@@ -37,7 +37,7 @@ async def reconcile_jobs() -> int:
     return len(started)
 
 
-@flow(name="run-job", flow_run_name="run {job:.8}", task_runner=task_runner(), **HOOKS)
+@flow(name="run-job", flow_run_name=job_name, task_runner=task_runner(), **HOOKS)
 async def run_job(job: str) -> str:
     """Run a queued job, as reconcile-jobs does with those whose run died. To run a job that has ended: restart-job.
 
@@ -46,6 +46,7 @@ async def run_job(job: str) -> str:
     """
     async with problems_on_page():
         kind = check_queued(job)
+        await tag_run(job)
         if kind is JobKind.REPORT:
             await show_report(format_report(job))
             return job

@@ -23,6 +23,7 @@ from multiblast.options import PROGRAMS
 from multiblast.upkeep.reconciliation import Reconciled, Reconciliation, RunState, Waiting
 from tasks.notices import send_notices
 from tasks.page import end_search_shown, lead_on
+from tasks.runs import name_of
 
 _RUNS_A_REQUEST = 200
 _STARTS = 3
@@ -54,7 +55,7 @@ def run_again(waiting: list[Waiting]) -> list[UUID]:
             for start in range(_STARTS):
                 run = client.create_flow_run_from_deployment(
                     deployment.id,
-                    name=f"run {job.job_id:.8}",  # as it will call itself, so that it may be named now
+                    name=name_of(job.job_id),  # as it will call itself, so that it may be named now
                     parameters={"job": job.job_id},
                     tags=[job.job_id],
                     idempotency_key=job.key(start),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -25,9 +26,10 @@ from prefect.utilities.engine import propose_state
 
 from blocks.secrets import load_secret
 from blocks.services import services
-from multiblast.accounts import Requester
+from multiblast.accounts import GUEST, Requester
+from multiblast.accounts.job_rights import first_owner
 from multiblast.environment import TASK_RUNNER
-from multiblast.errors import InvalidInputError, Problem
+from multiblast.errors import InvalidInputError, MultiblastError, Problem
 from multiblast.outages import PAUSES_S, is_outage, is_transient
 from multiblast.settings import home
 
@@ -44,6 +46,21 @@ def submission_name() -> str:
     program = parameters.get("program") or getattr(options, "program", "")
     targets = ", ".join(target.rpartition("/")[2] for target in parameters.get("targets", []))
     return " · ".join(part for part in (program, _short(targets), _short(parameters.get("summary", ""))) if part)
+
+
+def job_name() -> str:
+    """Name a run by its job alone: see `name_of`."""
+    return name_of(str(flow_run.parameters["job"]))
+
+
+def name_of(job_id: str) -> str:
+    """Name the run of a job: ``blastp · uniprot · 3ab570ed``; by no more than the id if the job cannot be read."""
+    try:
+        return f"{_short(services().queries.jobs.outline(job_id))} · {job_id:.8}"
+    except Exception as error:
+        if not (isinstance(error, MultiblastError) or is_outage(error)):
+            raise
+        return f"run {job_id:.8}"  # which says itself what is wrong
 
 
 def sequence_name() -> str:
@@ -71,12 +88,21 @@ def unnamed(message: str) -> str:
 
 async def tag_run(*job_ids: str) -> None:
     """Let the flow run be found by its jobs, and by its user."""
-    user = str(flow_run.parameters.get("user", ""))
-    tags = sorted({*flow_run.tags, *job_ids, user} - {""})
-    if tags == sorted(flow_run.tags):  # as of a run that the HTTP service started
-        return
-    async with best_effort("tagged"), get_client() as client:
-        await client.update_flow_run(UUID(flow_run.id), tags=tags)
+    parameters = flow_run.parameters
+    async with best_effort("tagged"):
+        users = {str(parameters["user"])} if "user" in parameters else await asyncio.to_thread(first_users, job_ids)
+        tags = sorted({*flow_run.tags, *job_ids, *users} - {""})
+        if tags == sorted(flow_run.tags):  # as of a run that the HTTP service started for nobody in particular
+            return
+        async with get_client() as client:
+            await client.update_flow_run(UUID(flow_run.id), tags=tags)
+
+
+def first_users(job_ids: Iterable[str]) -> set[str]:
+    """Return who submitted jobs first, where names may be shown; nobody knows a guest by name."""
+    if not services().policy.names_in_runs:
+        return set()
+    return {owner for job in job_ids if not (owner := first_owner(services().database, job)).startswith(GUEST)}
 
 
 async def leave_as(state: State[Any]) -> None:

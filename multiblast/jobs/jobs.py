@@ -131,6 +131,18 @@ class Jobs(JobRuns):
                 return JobKind.QUERY
         raise NotFoundError("job", job_id, "check the id")
 
+    def outline(self, job_id: str) -> str:
+        """Return in a few words what a job does, without anybody's own; `NotFoundError` if there is none of this id."""
+        kind = self.kind(job_id)
+        if kind is JobKind.PLUGIN:
+            return self.plugin(job_id).plugin
+        if kind is JobKind.REPORT:
+            report = self.report(job_id)
+            return f"{report.formatting.get('formatType', '0')} of {report.query_job_id:.8}"
+        job = self.query(job_id)
+        databases = ", ".join(target["targetFile"] for target in job.recipe["targets"])
+        return f"{job.program} · {databases}"
+
     def last_run(self, job_id: str) -> Run | None:
         """Return the last run of a query job, if it ever ran."""
         with self._database.read() as session:

@@ -21,7 +21,7 @@ from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.settings import Policy
 from tasks import page as run_page
-from tasks.runs import names_kept_out
+from tasks.runs import first_users, name_of, names_kept_out
 
 # Prefect leaves the sockets of a run's clients to the garbage collector, which is made to come while they are forgiven.
 pytestmark = pytest.mark.filterwarnings(
@@ -71,6 +71,18 @@ def test_progress_and_table_are_brought_up_to_date_in_place(
     assert states == [{"in-progress"}, {"complete"}]
     assert (float(str(first["progress"].data)), float(str(last["progress"].data))) == (0.0, 100.0)
     assert "letters/s" in str(last["progress"].description)
+
+
+def test_run_of_a_job_is_called_by_what_it_does_and_bears_its_user_where_names_may_be_shown(services: Services) -> None:
+    """As people see it who look at runs that the HTTP service and commands started."""
+    submission = read_submission(query=">secret_name\nMKVLAAGIVG\n", targets=["demo/examples/proteins"])
+    job = services.queries.submit(Requester("ann", administrator=True), submission).job_id
+    with using(services):
+        assert name_of(job) == f"blastp · proteins · {job:.8}"
+        assert name_of("no such job") == "run no such "
+        assert first_users([job]) == {"ann"}
+    with using(replace(services, policy=Policy(names_in_runs=False))):
+        assert first_users([job]) == set()
 
 
 def test_private_query_is_refused_without_its_names(services: Services) -> None:
