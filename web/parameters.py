@@ -11,13 +11,14 @@ from fastapi import Depends, Path, Query, Request
 from starlette.responses import Response
 
 from multiblast.actions.answers import Answer
-from multiblast.errors import NotFoundError
+from multiblast.errors import InvalidInputError, NotFoundError, Problem
 from multiblast.ids import is_id
 from web.errors import CODES, ErrorAnswer, json_line
 
 _LONGEST_WAIT_S = 30
 _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")
 _RETRY_S = 2
+_EVERYWHERE = frozenset({"access_token", "Auth-Key", "share_token", "_"})  # the last is jQuery's, against caches
 
 Number = Annotated[int, Query(ge=1, le=10**9)]
 Download = Annotated[bool, Query(description="Whether a browser shall save the file, not show it.")]
@@ -35,6 +36,23 @@ async def _job_id(job_id: Annotated[str, Path(description="32 hexadecimal digits
 
 
 JobId = Annotated[str, Depends(_job_id)]
+
+
+async def _known_parameters(request: Request) -> None:
+    """Refuse a parameter that the address does not have: a filter that is misspelt would let everything through.
+
+    Raises:
+        InvalidInputError: with every such parameter.
+    """
+    if given := request.query_params.keys() - _EVERYWHERE:
+        names = [one.alias for one in request.scope["route"].dependant.query_params]
+        reason = f"there is no such parameter; there is {', '.join(names) or 'none'}"
+        if problems := [Problem(reason, name) for name in sorted(given.difference(names))]:
+            raise InvalidInputError(problems)
+
+
+KNOWN = Depends(_known_parameters)
+"""Of routers whose addresses take no parameters but those that they declare."""
 
 
 def errors(*words: str) -> dict[int | str, dict[str, Any]]:

@@ -19,10 +19,10 @@ from web.files import file_answer
 from web.identity import CallerOfRequest
 from web.job_routes import add_job_routes, body_of, list_page, when_ended
 from web.memory import Remembered
-from web.parameters import Download, JobId, Number, errors, json_answer, json_body
+from web.parameters import KNOWN, Download, JobId, Number, errors, json_answer, json_body
 from web.service import ServiceOfRequest
 
-router = APIRouter(prefix="/plugin", tags=["plugin"])
+router = APIRouter(prefix="/plugin", tags=["plugin"], dependencies=[KNOWN])
 
 _TEXTS = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 _CREATE = {

@@ -25,10 +25,10 @@ from web.files import StreamAnswer, content_headers, file_answer
 from web.identity import CallerOfRequest
 from web.job_routes import add_job_routes, body_of, list_page, when_ended
 from web.memory import Remembered
-from web.parameters import Download, JobId, Number, errors, json_answer, json_body
+from web.parameters import KNOWN, Download, JobId, Number, errors, json_answer, json_body
 from web.service import Service, ServiceOfRequest
 
-router = APIRouter(prefix="/query", tags=["query"])
+router = APIRouter(prefix="/query", tags=["query"], dependencies=[KNOWN])
 
 _CREATE = {
     "type": "object",

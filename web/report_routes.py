@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -10,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from multiblast.actions.answers import CreatedReport, ReportDetails, ReportItem, ReportListedFile
 from multiblast.database import JobKind
-from multiblast.errors import NotFoundError
+from multiblast.errors import InvalidInputError, NotFoundError
 from multiblast.jobs import ACTIVE
 from web.bodies import read_object
 from web.errors import HttpError
@@ -18,11 +19,11 @@ from web.files import StreamAnswer, content_headers, file_answer
 from web.identity import CallerOfRequest
 from web.job_routes import add_job_routes, body_of, list_page, when_ended
 from web.memory import Remembered
-from web.parameters import Download, JobId, Number, errors, json_answer, json_body
+from web.parameters import KNOWN, Download, JobId, Number, errors, json_answer, json_body
 from web.service import ServiceOfRequest
 from web.words import named, numbered
 
-router = APIRouter(prefix="/report", tags=["report"])
+router = APIRouter(prefix="/report", tags=["report"], dependencies=[KNOWN])
 
 _CREATE = {
     "type": "object",
@@ -142,7 +143,10 @@ def read_file(  # noqa: PLR0913, PLR0917 - the parameters of the address
         return RedirectResponse(link, 307)  # not what a browser shall show: the bucket puts it into no sandbox
     if not lines:
         return file_answer(request, file, download=download)
-    stream = reports.file(who, job_id, name, line_range=lines)
+    try:
+        stream = reports.file(who, job_id, name, line_range=lines)
+    except InvalidInputError as error:
+        raise InvalidInputError([replace(one, key="lines") for one in error.problems]) from None
     return StreamAnswer(lambda: stream, None, 200, content_headers(file.media_type, download=download, name=name))
 
 

@@ -275,6 +275,16 @@ def test_http_hits_are_pages(client: httpx.Client, job: str) -> None:
     assert client.get(f"/query/jobs/{job}/hits", params={"page_size": 0}).status_code == 422
 
 
+def test_http_parameters_that_are_misspelt_are_refused(client: httpx.Client, job: str) -> None:
+    """Ignored, they would let everything through; what every address takes, and jQuery adds, is no mistake."""
+    wrong = client.get(f"/query/jobs/{job}/hits", params={"evalue": 1e-20, "sort": "bitscore"})
+    assert wrong.status_code == 422
+    (problem,) = wrong.json()["errors"]["byKey"]["evalue"]
+    assert problem.startswith("there is no such parameter; there is evalue_max, identity_min, coverage_min, query,")
+    assert set(client.get("/report/jobs", params={"job_id": job, "first": 1}).json()["errors"]["byKey"]) == {"job_id"}
+    assert client.get(f"/query/jobs/{job}", params={"_": "1764561600000", "share_token": ""}).status_code == 200
+
+
 def test_http_report_is_listed_and_answered_as_the_design_shows(client: httpx.Client, job: str, report: str) -> None:
     listed = client.get("/report/jobs", params={"query_job_id": job}).json()
     assert {"reportJobID": report, "queryJobID": job, "status": "complete"} in listed
