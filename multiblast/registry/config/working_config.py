@@ -285,7 +285,7 @@ class _Resolver:
         called = f"{wanted.namespace}:{wanted.name}"
         existing = versions_of(self._session, wanted.namespace, wanted.name)
         if not existing:
-            self._note(f"{called} is not in the local registry: pull it first", key)
+            self._note(f"{called} is not in the local registry: pull it first, or register it", key)
             return []
         if lenient and "${{" not in wanted.version and wanted.version not in existing:
             return []

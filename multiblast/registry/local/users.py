@@ -88,12 +88,15 @@ def binding(registry: Registry, username: str = "") -> RegistryUser:
     """Return a user: the named one, else ``$MULTIBLAST_REGISTRY_USER``, else who was bound last by this account.
 
     Raises:
-        NotFoundError: nobody was bound, or not this one; or several others were, and none by this account.
+        InvalidInputError: nobody was bound.
+        NotFoundError: not this one was; or several others were, and none by this account.
     """
     username = username or os.environ.get(USER_VARIABLE, "") or _own_user(registry)
     query = select(User).order_by(col(User.last_updated).desc())
     with registry.session() as session:
         user = session.exec(query.where(User.username == username) if username else query).first()
+        if user is None and not username:
+            raise InvalidInputError("the registry does not know who you are; type `multiblast registry config NAME`")
         if user is None:
             raise NotFoundError("user", username, "bind one with `multiblast registry config NAME`")
         author = session.exec(select(Author).join(UserAuthor).where(UserAuthor.user_id == user.id)).first()

@@ -65,7 +65,7 @@ def test_registry_dry_run_tells_what_is_here_and_what_is_missing(
     ]
     assert report.outcomes[0].reason.startswith("sh: wc -c")
     assert report.outcomes[2].reason == "its file is not here: pull it first"
-    assert report.outcomes[3].reason == "line 6: rich:no/x is not in the local registry: pull it first"
+    assert report.outcomes[3].reason == "line 6: rich:no/x is not in the local registry: pull it first, or register it"
     assert report.exit_code == 1
     assert {path for path in tmp_path.rglob("*") if path.is_file()} - before <= {tmp_path / "config.yaml"}
     assert here.newest("code_run") == 0

@@ -146,6 +146,8 @@ def test_registry_files_are_their_owners_only(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
 def test_registry_accounts_that_share_a_registry_have_their_own_secrets_and_names(here: Any, tmp_path: Path) -> None:
     """Nobody is stopped by a file of another account, or becomes the author of what another does."""
+    with pytest.raises(InvalidInputError, match="does not know who you are; type `multiblast registry config NAME`"):
+        binding(here)
     for name in ("ann", "bob"):
         bind(here, name, tmp_path)
     os.chown(here.directory / "secrets.json", 12345, 12345)
