@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from multiblast.accounts import Requester
+from multiblast.actions.plugin_inputs import found
 from multiblast.actions.plugin_jobs import PluginJobs
 from multiblast.database import JobStatus, PluginJob
 from multiblast.errors import ConflictError, MultiblastError, NotFoundError
@@ -87,11 +88,16 @@ class PluginChains:
         Raises:
             NotFoundError: there is none, or no such job.
         """
-        have, besides = self.jobs.inputs.beginning(requester, source)
-        chains = find_chains(self.jobs.workshop.catalogue.newest(), have, besides, to, through)
-        if not chains:
-            what = ", ".join(dict.fromkeys(one.data for one in have))
-            if through and find_chains(self.jobs.workshop.catalogue.newest(), have, besides, to):
+        plugins = self.jobs.workshop.catalogue.newest()
+        for name in through:
+            self.jobs.workshop.catalogue.get(name)
+        for likely in (True, False):
+            have, besides = self.jobs.inputs.beginning(requester, source, likely=likely)
+            if chains := find_chains(plugins, have, besides, to, through):
+                break
+        else:
+            what = found(have)
+            if through and find_chains(plugins, have, besides, to):
                 what = f"{what} through {' and then '.join(through)}"
             raise NotFoundError("chain of plugins to", to, f"there is none from {what}; see: multiblast plugins list")
         missing = [

@@ -25,12 +25,14 @@ class PluginInputs:
 
     sources: PluginSources
 
-    def beginning(self, requester: Requester, text: str) -> tuple[list[Made], list[Made]]:
+    def beginning(self, requester: Requester, text: str, *, likely: bool = True) -> tuple[list[Made], list[Made]]:
         """Return what a chain from a text begins with, and what there is besides: see `multiblast.plugins.chains`.
 
-        Of a query job it begins with the hits; its query and subjects are there besides.
+        Of a query job it begins with the hits; its query and subjects are there besides. Of a file it begins with what
+        that is likely to mean, or with anything that is written so.
         """
-        made = [Made(offer.data, offer.content) for offer in self.sources.offers(requester, text, "source")]
+        offers = self.sources.offers(requester, text, "source")
+        made = [Made(offer.likely() if likely else offer.data, offer.content) for offer in offers]
         hits = [one for one in made if one.data.startswith("hits/")]
         return (hits, [one for one in made if one not in hits]) if hits else (made, [])
 
@@ -101,7 +103,7 @@ class PluginInputs:
             if offer.fits(declared):
                 return offer.take()
         raise InvalidInputError(
-            Problem(f"{text!r} is {_found(offers)}, and here goes {_wanted(declared)}", f"inputs.{port}")
+            Problem(f"{text!r} is {found(offers)}, and here goes {_wanted(declared)}", f"inputs.{port}")
         )
 
 
@@ -112,7 +114,7 @@ def _free_ports(
     fitting = [port for port, declared in description.inputs.items() if any(one.fits(declared) for one in offers)]
     if not fitting:
         taken = "; ".join(f"{port}: {_wanted(one)}" for port, one in description.inputs.items()) or "nothing"
-        reason = f"{text!r} is {_found(offers)}, which {description.name} does not take: it takes {taken}"
+        reason = f"{text!r} is {found(offers)}, which {description.name} does not take: it takes {taken}"
         raise InvalidInputError(Problem(reason, "inputs"))
     free = [port for port in fitting if description.inputs[port].many or not named.get(port)]
     if not free:
@@ -121,7 +123,7 @@ def _free_ports(
     return free
 
 
-def _found(offers: Sequence[Offer]) -> str:
+def found(offers: Sequence[Offer | Made]) -> str:
     """Return in words what a text can stand for; of a file of which only the form is known, that."""
     return ", ".join(dict.fromkeys(one.content if one.data == ANY else f"{one.data} ({one.content})" for one in offers))
 

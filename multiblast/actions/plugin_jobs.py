@@ -308,7 +308,7 @@ class PluginJobs(JobDoor):
         self._access.check_change(requester, job_id, self.kind)
         job = self.jobs.plugin(job_id)
         if job.status != JobStatus.PAUSED or job.rounds[-1]["step"] != step:
-            at = f" at step {job.rounds[-1]['step']!r}" if job.rounds else ""
+            at = f" at step {job.rounds[-1]['step']!r}" if job.status == JobStatus.PAUSED else ""
             raise ConflictError(f"plugin job {job_id} is {job.status}{at}, and step {step!r} asks nothing now")
         form = {name: Parameter.model_validate(one) for name, one in job.rounds[-1]["form"].items()}
         checked = checked_values(form, answers, "answers", keep_defaults=True)

@@ -36,12 +36,13 @@ from multiblast.files import save, sha256_of
 from multiblast.jobs import Jobs
 from multiblast.molecules import DatabaseKind
 from multiblast.object_kinds import ObjectKind
+from multiblast.plugins.contents import wrong_fasta
 from multiblast.plugins.kinds import DIRECTORY, UNKNOWN, content_of
 from multiblast.plugins.ports import Input
 from multiblast.reports import Formatting
 from multiblast.reports.run import is_long_ago
 from multiblast.search import options_of
-from multiblast.sequences.recognition import recognise
+from multiblast.sequences.recognition import may_be_aligned, recognise
 from multiblast.stores import Store
 from multiblast.stores.base import is_key
 
@@ -55,6 +56,7 @@ _UPLOADS = "uploads/"
 _LONGEST_DATA = 16 << 20
 _LONGEST_NAME = 100  # of a file that was sent
 _LONGEST_TEXT = 200  # as messages
+_ID = re.compile(r"[0-9a-f]{6,32}")
 _UPLOADED = re.compile(r"([0-9a-f]{64})/([A-Za-z0-9_][A-Za-z0-9._-]{0,100})")
 PARQUET, FASTA, TABLE = "application/vnd.apache.parquet", "text/x-fasta", "text/tab-separated-values"
 ANY = "*"
@@ -82,15 +84,28 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a text can stand for: what it means and how it is written; `take` gets it."""
+    """What a text can stand for: what it means and how it is written; `take` gets it, `open` looks into it."""
 
     data: str
     content: str
     take: Callable[[], Taken]
+    open: Callable[[], BinaryIO] | None = None
 
     def fits(self, port: Input) -> bool:
         """Return whether a port takes it."""
         return port.takes(self.data, self.content)
+
+    def likely(self) -> str:
+        """Return what it means in all likelihood: FASTA whose rows differ in length is sequences, no alignment."""
+        if self.data != ANY or self.content != FASTA or self.open is None:
+            return self.data
+        with suppress(InvalidInputError):
+            with self.open() as stream:
+                if may_be_aligned(stream):
+                    return ANY
+            with self.open() as stream:
+                return f"sequences/{recognise(stream)}"
+        return ANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +267,7 @@ class PluginSources:
                 digest, size = self.store.sha256(key), self.store.stat(key).size_bytes
             return Taken(named.text, named.text, digest, size, name, ANY, content, is_directory)
 
-        return Offer(ANY, content, take)
+        return Offer(ANY, content, take, partial(self.store.open, key))
 
     def _of_product(self, named: _Named) -> Offer:
         from multiblast.actions.registered_products import product_file
@@ -312,7 +327,7 @@ class PluginSources:
     def _of_path(self, named: _Named, files_under: Path | None) -> Offer:
         path = _path(named, files_under)
         content = DIRECTORY if path.is_dir() else content_of(path.name)
-        return Offer(ANY, content, lambda: self._kept(path, named.text, path.name, content))
+        return Offer(ANY, content, lambda: self._kept(path, named.text, path.name, content), lambda: path.open("rb"))
 
     def _stored(self, stream: BinaryIO, named: _Named, name: str, data: str = ANY) -> Taken:
         with TemporaryDirectory(prefix="multiblast-") as directory:
@@ -327,6 +342,8 @@ class PluginSources:
             raise InvalidInputError(Problem(reason, "inputs"))
         digest = sha256_of(path)
         if data == ANY and content == FASTA:
+            if wrong := wrong_fasta(path):
+                raise InvalidInputError(Problem(f"{name!r} {wrong}", "inputs"))
             with suppress(InvalidInputError):
                 data = f"sequences/{recognise(path)}"
         key = ObjectKind.PLUGIN_INPUT.spread_key(digest)
@@ -344,5 +361,6 @@ def _path(named: _Named, files_under: Path | None) -> Path:
     if files_under is not None and not path.is_relative_to(files_under.resolve()):
         raise named.refused(f"only files below {files_under} can be named here: upload it first")
     if not path.exists():
-        raise named.refused(f"there is no file {str(path)!r}")
+        job = f"; a job is written with what it is, as job:{named.text}" if _ID.fullmatch(named.text) else ""
+        raise named.refused(f"there is no file {str(path)!r}{job}")
     return path

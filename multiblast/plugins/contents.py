@@ -30,6 +30,14 @@ def wrong_content(path: Path, content: str) -> str:
     return check(path, head, end) if check else ""
 
 
+def wrong_fasta(path: Path) -> str:
+    """Return what is wrong with the beginning of what should be FASTA; empty if nothing is."""
+    head, end = _ends(path)
+    if head.startswith(_GZIP):
+        return "is compressed with gzip: unpack it"
+    return _fasta(path, head.removeprefix(codecs.BOM_UTF8), end) if head.strip() else "is empty"
+
+
 def _ends(path: Path) -> tuple[bytes, bytes]:
     with path.open("rb") as file:
         head = file.read(_HEAD)

@@ -158,6 +158,8 @@ class Installer:
         else:
             path = Path(place).expanduser().absolute()
             if not path.exists():
+                if "://" in place:
+                    raise InvalidInputError(Problem(f"a repository of git is written git+{place}", place))
                 raise InvalidInputError(Problem("there is no such folder or script", str(path)))
             place = str(path)
             places = places.model_copy(update={"folders": tuple(dict.fromkeys((*places.folders, place)))})

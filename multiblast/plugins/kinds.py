@@ -32,6 +32,7 @@ SUFFIXES = {
     "application/x-ndjson": ".jsonl",
     "application/pdf": ".pdf",
     "application/zip": ".zip",
+    "application/gzip": ".gz",
     "application/vnd.apache.parquet": ".parquet",
 }
 """What names of files end in, by content type."""

@@ -58,6 +58,14 @@ inputs.tree = { data = "shrub", content = ["text/x-newick"] }
 outputs.page = { data = "page", content = "text/html" }
 run = { command = ["echo", "<!doctype html><p>A tree"], stdout = "page" }
 """
+TURN = """
+name = "{name}"
+version = "1.0.0"
+title = "Make one thing of another"
+inputs.given = {{ data = "{data}", content = ["text/x-fasta"] }}
+outputs.made = {{ data = "{made}", content = "text/x-fasta" }}
+run = {{ command = ["cat", "{{inputs.given}}"], stdout = "made" }}
+"""
 LACKING = """
 name = "lacking"
 version = "1.0.0"
@@ -178,3 +186,23 @@ def test_the_newest_jobs_that_a_person_may_read_are_shown(chains: PluginChains, 
     assert own == first
     assert [job.plugin for job in chains.descendants(searched, ANN, 2)] == ["align-all"]
     assert [job.plugin for job in chains.descendants(searched, BOB, 2)] == ["grow-tree", "paint"]
+
+
+def test_a_chain_from_a_file_begins_with_what_is_in_it(chains: PluginChains, folder: Path, tmp_path: Path) -> None:
+    """FASTA whose rows differ in length is no alignment: it is aligned first. What may be either is taken as it is."""
+    write_plugin(folder, TURN.format(name="align-file", data="sequences/*", made="rows"))
+    write_plugin(folder, TURN.format(name="root-rows", data="rows/*", made="root"))
+    write_plugin(folder, TURN.format(name="count-genes", data="genes", made="number"))
+    for name, text in {"rows": ">a\nMK-V\n>b\nMKLV\n", "sequences": ">a\nMKV\n>b\nMKLV\n"}.items():
+        (tmp_path / f"{name}.fasta").write_text(text)
+
+    def found(name: str, to: str) -> list[str]:
+        return [link.plugin.name for link in chains.chain(ANN, str(tmp_path / f"{name}.fasta"), to)]
+
+    assert found("rows", "root") == ["root-rows"]
+    assert found("sequences", "root") == ["align-file", "root-rows"]
+    assert found("sequences", "number") == ["count-genes"]
+    with pytest.raises(NotFoundError, match=r"no chain of plugins to 'gold'; there is none from text/x-fasta"):
+        found("sequences", "gold")
+    with pytest.raises(NotFoundError, match="no plugin 'root-row'; did you mean root-rows"):
+        chains.chain(ANN, str(tmp_path / "rows.fasta"), "root", ["root-row"])

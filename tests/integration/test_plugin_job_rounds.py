@@ -60,6 +60,8 @@ def test_a_person_is_asked_and_the_job_goes_on_with_the_answers(jobs: PluginJobs
     jobs.execute(job)
     assert read(jobs, job, "words.txt") == "abab ccc 1,2,3,"
     assert [step.cleared for step in jobs.lookup(ANN, job).steps] == [True, True]
+    with pytest.raises(ConflictError, match="is complete, and step 'second' asks nothing now"):
+        jobs.answer(ANN, job, "second", {"word": "c"})
 
 
 def test_answers_stay_where_a_later_question_is_not_answered(jobs: PluginJobs) -> None:

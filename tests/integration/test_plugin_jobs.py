@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -133,12 +135,34 @@ def test_all_that_is_wrong_is_said_before_anything_is_recorded(jobs: PluginJobs,
         jobs.create(ANN, {"plugin": "sort-lines", "inputs": {"text": "/etc/passwd"}})
     with pytest.raises(InvalidInputError, match="no file"):
         jobs.submit(ANN, "sort-lines", ["/no/such/file.txt"])
+    with pytest.raises(InvalidInputError, match="a job is written with what it is, as job:71413fc7"):
+        jobs.submit(ANN, "sort-lines", ["71413fc7"])
     with pytest.raises(InvalidInputError, match="only files below"):
         jobs.submit(ANN, "sort-lines", [lines], files_under=Path(lines).parent / "uploads")
     with pytest.raises(NotAllowedError, match="uploads/"):
         jobs.submit(ANN, "sort-lines", ["store:packs/secret"])
     with pytest.raises(NotFoundError, match="sort-lines"):
         jobs.submit(ANN, "sort-line", [lines])
+    assert jobs.list_jobs(ADMINISTRATOR) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "what"),
+    [
+        ("some.fasta", b"", "is empty"),
+        ("some.fa", b"MKV", "is no FASTA: it begins with 'MKV', not with '>'"),
+        ("some.faa", gzip.compress(b">a\nMKV"), "is compressed with gzip: unpack it"),
+        ("some.fasta.gz", gzip.compress(b">a\nMKV"), "is application/gzip, and here goes"),
+    ],
+)
+def test_what_is_no_fasta_is_not_taken_in_as_fasta(
+    jobs: PluginJobs, tmp_path: Path, name: str, data: bytes, what: str
+) -> None:
+    """Programs would say little of it, or find nothing in it."""
+    write_plugin(tmp_path / "plugins", SORT.replace("sort-lines", "sort-fasta").replace("text/plain", "text/x-fasta"))
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InvalidInputError, match=rf"{re.escape(name)}' {re.escape(what)}"):
+        jobs.submit(ANN, "sort-fasta", {"text": [str(tmp_path / name)]})
     assert jobs.list_jobs(ADMINISTRATOR) == []
 
 

@@ -142,6 +142,9 @@ def test_repository_is_fetched_by_install_and_moved_by_update(
     code, out, _ = run("update")
     assert code == 1
     assert "cannot be fetched" in out
+    assert "a repository of git is written git+https://h.org/o/r" in " ".join(
+        run("add", "https://h.org/o/r")[2].split()
+    )
     assert json.loads(run("list", "--json")[1])["plugins"][0]["version"] == "1.1"
 
 
