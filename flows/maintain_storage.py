@@ -30,15 +30,16 @@ async def expire_results(dry_run: bool = False) -> Expired:
 
 
 @flow(name="verify-storage", flow_run_name="verify storage")
-async def verify_storage(repair: bool = False) -> Missing:
+async def verify_storage(repair: bool = False, contents: bool = False) -> Missing:
     """Find results, queries and report files that are recorded and not in the storage.
 
     Args:
-        repair: Also forget the results that are not there, so that they are searched again where they are needed.
-            Refused if most are missing: then the storage block names another place than before. Without it,
+        repair: Also forget the results that are not there or damaged, so that they are searched again where they are
+            needed. Refused if most are missing: then the storage block names another place than before. Without it,
             nothing is changed.
+        contents: Also read all results, to find damaged ones; it takes as long as to copy them.
     """
-    missing = services().storage_upkeep.verify(repair=repair)
+    missing = services().storage_upkeep.verify(repair=repair, contents=contents)
     await show_facts("missing", "Missing from the storage", asdict(missing))
     return missing
 

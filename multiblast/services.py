@@ -158,9 +158,9 @@ class Services:
         workshop = Workshop(
             self.database, self.store, self.catalogue, self.environments, rules.sandbox, threads, secret=self.secret
         )
-        access, references = Access(self.database), self.policy.references
+        access, references, most = Access(self.database), self.policy.references, self.limits.query_bytes
         sources = PluginSources(
-            workshop.jobs, access, self.queries, self.reports, self.store, references, self.registry
+            workshop.jobs, access, self.queries, self.reports, self.store, references, most, self.registry
         )
         return PluginJobs(workshop, PluginInputs(sources), self.accounts, self.notices)
 

@@ -57,7 +57,8 @@ class QueryLimits(_Settings):
 
     sequences: _Limit = Field(default=1_000_000, description="Most sequences in one job. 0: no limit.")
     query_bytes: _Limit = Field(
-        default=256 * _MIB, description="Largest query in bytes, after decompression. 0: no limit."
+        default=256 * _MIB,
+        description="Largest query in bytes, after decompression, or file that a plugin gets by its URL. 0: no limit.",
     )
     longest_nucleotide: _Limit = Field(
         default=100 * _MIB, description="Longest nucleotide sequence, in letters. 0: no limit."

@@ -129,6 +129,7 @@ class PluginSources:
 
     Attributes:
         references: Places from which files may be fetched that somebody names by a URL.
+        limit_bytes: How large a file may be that somebody names by a URL; 0 is no limit.
         registry: Opens the registry of data products.
     """
 
@@ -138,6 +139,7 @@ class PluginSources:
     reports: Reports
     store: Store
     references: Sequence[str]
+    limit_bytes: int
     registry: Callable[[], Registry]
 
     def offers(
@@ -319,7 +321,7 @@ class PluginSources:
         content = content_of(reference.name)
 
         def take() -> Taken:
-            with brought(reference, self.references, key=named.key) as path:
+            with brought(reference, self.references, self.limit_bytes, named.key) as path:
                 return self._kept(path, named.text, reference.file_name, content)
 
         return Offer(ANY, content, take)

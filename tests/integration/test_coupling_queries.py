@@ -175,6 +175,15 @@ def test_query_that_is_too_large_is_not_fetched_whole(services_with: Callable[..
     assert set(refusal.value.by_key) == {"query_file"}
 
 
+def test_what_a_plugin_gets_by_its_url_has_a_limit(services_with: Callable[..., Services], place: str) -> None:
+    open_store(place).put("big.txt", bytes(9 << 20))
+    limited = services_with(place, query_bytes=1000)
+    sources = limited.plugin_jobs.inputs.sources
+    (offer,) = sources.offers(limited.accounts.requester(), f"{place}/big.txt", "inputs.text")
+    with pytest.raises(InvalidInputError, match=r"inputs.text: .*larger than 1,000 bytes"):
+        offer.take()
+
+
 def test_query_that_is_not_there_is_named(services_with: Callable[..., Services], web: Web, place: str) -> None:
     for url in (f"{web.url}/nothing", f"{place}/nothing"):
         with pytest.raises(InvalidInputError, match=f"there is nothing at '{url}'"):
