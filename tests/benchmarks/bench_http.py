@@ -85,14 +85,14 @@ def main() -> None:
 
 def _reads(hello_port: int, port: int, token: str, single: str, ids: list[str]) -> None:
     thousand = json.dumps((ids * 2)[:1000]).encode()
-    plain = _load(hello_port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    plain = _load(hello_port, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     authorization = f"Authorization: Bearer {token}\r\n"
     for name, first, body in (
         ("job details", f"GET /query/jobs/{single}", b""),
         ("list of 100", "GET /query/jobs?count=100", b""),
         ("1 000 statuses", "POST /query/statuses", thousand),
     ):
-        head = f"{first} HTTP/1.1\r\nHost: x\r\n{authorization}Content-Length: {len(body)}\r\n\r\n"
+        head = f"{first} HTTP/1.1\r\nHost: localhost\r\n{authorization}Content-Length: {len(body)}\r\n\r\n"
         rate, p99 = _load(port, head.encode() + body)
         _say(f"{name}: {rate:,.0f} a second, p99 {p99 * 1000:.0f} ms; {rate / plain[0]:.2f} of hello")
     _say(f"plain FastAPI hello: {plain[0]:,.0f} a second, p99 {plain[1] * 1000:.0f} ms")
@@ -209,7 +209,8 @@ def _waiting(port: int, token: str, process: psutil.Process) -> None:
     base, headers = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {token}"}
     new = config(">new\n" + "MKVLAAGIVGKVLLLPWQRTYDEN" * 5)
     job = httpx.post(f"{base}/query/jobs", json=new, headers=headers).json()["queryJobID"]
-    request = f"GET /query/jobs/{job} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nPrefer: wait=15\r\n\r\n"
+    head = f"GET /query/jobs/{job} HTTP/1.1\r\nHost: localhost\r\n"
+    request = f"{head}Authorization: Bearer {token}\r\nPrefer: wait=15\r\n\r\n"
     before, threads = process.memory_info().rss, process.num_threads()
 
     async def wait() -> None:

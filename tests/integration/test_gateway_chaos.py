@@ -138,7 +138,7 @@ def test_sender_that_went_without_a_word_keeps_nobody_waiting(
     ticket = services.gateway.keys.read(token)[0].ticket
     upload, _ = services.gateway.uploads.begin(ticket, "a/out/x", len(data), hashlib.sha256(data).hexdigest())
     port = int(url.rpartition(":")[2].partition("/")[0])
-    head = f"PATCH /gateway/uploads/{upload.id} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+    head = f"PATCH /gateway/uploads/{upload.id} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
     head += f"Content-Type: application/offset+octet-stream\r\nUpload-Offset: 0\r\nContent-Length: {len(data)}\r\n\r\n"
     with create_connection(("127.0.0.1", port)) as silent:
         silent.sendall(head.encode() + data[:MIB])

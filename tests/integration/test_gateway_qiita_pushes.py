@@ -273,7 +273,7 @@ def broken_push(plugin: QiitaRequests, directory: str, name: str) -> None:
     """Begin a push, and break the connection in the middle of it."""
     place = urlsplit(str(plugin.http.base_url))
     head = f'--x\r\nContent-Disposition: form-data; name="{directory}"; filename="{name}"\r\n\r\n'
-    lines = f"POST {place.path}cloud/push_file_to_central/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
+    lines = f"POST {place.path}cloud/push_file_to_central/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n"
     lines += f"Authorization: Bearer {plugin.secret}\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n{head}"
     with socket.create_connection((place.hostname, place.port)) as connection:
         connection.sendall(lines.encode() + b"0" * 5000)
