@@ -48,7 +48,7 @@ ENVIRONMENT = {
     PROXY_SECRET: "What a proxy sends in X-Proxy-Secret beside the name of a user it has authenticated; see "
     "policy.http.user_header. Default: none, and no proxy is trusted.",
     HTTP_URL: "Address at which people reach the HTTP service; links on runs' pages and of commands lead there. On "
-    "loopback, a service that trusts whoever gives no name answers to its host, and to no other of the web's. "
+    "loopback, a service that trusts people without a name answers to its host, and to no other of the web's. "
     "Default: that of `make up`, if it runs; without a service, places in the storage are named.",
     WORKER: "Name of a worker, which must differ from all others'. "
     "Default: made from the machine's name and multiblast's home.",

@@ -64,7 +64,7 @@ class Guard:
         app: The application.
         rules: What may come, and from where.
         metrics: Where requests are counted.
-        names: How who is on this machine may call it; None if it may be called anything.
+        names: The host names that requests on loopback may give; None if any.
         unlimited: Paths whose bodies are of any size, since what stands there looks at who sends them first.
         answer: Returns the answer to a request that is refused, or failed.
     """
@@ -210,7 +210,7 @@ def _refusal_of_name(scope: Scope, names: Collection[str] | None) -> HttpError |
         return None
     remedy = "set MULTIBLAST_HTTP_URL to the address at which people reach it, and start it again"
     return HttpError(
-        "forbidden", f"this service trusts whoever gives no name, and is not called {name[:60]!r}: {remedy}"
+        "forbidden", f"this service trusts people without a name, and is not called {name[:60]!r}: {remedy}"
     )
 
 

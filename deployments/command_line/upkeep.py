@@ -80,7 +80,7 @@ def expire(
 def verify(
     repair: Annotated[
         bool,
-        typer.Option("--repair", help="Forget results that are damaged, or whose packs are missing, unless most are."),
+        typer.Option("--repair", help="Forget results that are damaged, or whose packs are missing unless most are."),
     ] = False,
     even_most: Annotated[
         bool, typer.Option("--even-most", help="With --repair, also if most are, as where the storage was lost.")

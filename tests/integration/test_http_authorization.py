@@ -356,7 +356,7 @@ def test_http_tokens_are_in_no_log(
 def test_http_page_elsewhere_cannot_pass_its_name_off_as_that_of_this_machine(
     services_under: Callable[..., Services], monkeypatch: pytest.MonkeyPatch, name: str, trusted: bool, code: int
 ) -> None:
-    """Whoever gives no name may do everything here, so a page whose name stands for this machine could."""
+    """People without a name may do everything here, so a page whose name stands for this machine could."""
     monkeypatch.setenv(HTTP_URL, "https://blast.example.org")
     services = services_under(Policy(trust_unnamed=trusted))
     with serving(services, HereStarter(services)) as address:

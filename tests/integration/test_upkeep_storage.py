@@ -180,7 +180,7 @@ def test_repair_forgets_what_is_lost_and_a_restart_brings_it_back(
 def test_damaged_result_is_found_forgotten_and_searched_again(
     services: Services, search_whole: SearchWhole, proteins: list[Sequence], damage: str
 ) -> None:
-    """Until then nothing tells that it is damaged but the report of it; the others of its pack stay."""
+    """Until then only a report of it shows that it is damaged; the others of its pack stay."""
     job = search_whole(services, fasta(proteins[:3]), user="ann")
     found = services.queries.results.known([row.result_key for row in job.rows]).values()
     bad = max(found, key=lambda one: (one.pack, one.offset))
